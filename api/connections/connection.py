@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import asyncio
 
     from fastapi.responses import JSONResponse
+    from uvicorn._types import ASGISendEvent
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
     from api.connections.limits import OpenConnections
 
@@ -127,6 +129,8 @@ class Connection(HttpToolsProtocol):
         Raises `ValueError` if too many requests wait already: then the connection is closed.
         """
         super().on_headers_complete()
+        if self.scope["http_version"] == "1.0":
+            _send_unframed(self.cycle)
         if len(self.pipeline) > MAX_PIPELINED:
             self._ended_at = self.loop.time()
             self.transport.close()
@@ -236,6 +240,20 @@ class Connection(HttpToolsProtocol):
         if self._responding:
             return not self.cycle.response_started and not self.pipeline
         return self._in_head
+
+
+def _send_unframed(cycle: RequestResponseCycle) -> None:
+    """Let the end of the connection end the body of a response: HTTP/1.0 knows no chunks."""
+    send = cycle.send
+
+    async def unframed(message: ASGISendEvent) -> None:
+        begins = message["type"] == "http.response.start"
+        cycle.chunked_encoding = begins  # with it, uvicorn adds no Transfer-Encoding
+        if message["type"] == "http.response.body":
+            cycle.expected_content_length = len(message.get("body", b""))
+        await send(message)
+
+    cycle.send = unframed  # type: ignore[method-assign]  # uvicorn names the class itself
 
 
 def _problem(code: ErrorCode, detail: str, status: HTTPStatus) -> JSONResponse:

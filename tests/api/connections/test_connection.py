@@ -136,3 +136,12 @@ def test_the_body_of_a_request_that_offers_an_upgrade_is_read(port, offer):
 
     assert responses.count(b"HTTP/1.1 200 OK") == 2
     assert b"\r\n1\r\n5\r\n" in responses
+
+
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+def test_a_response_to_http_1_0_has_no_chunks(port, method):
+    response = rest(connect(port, method + b" / HTTP/1.0\r\nHost: localhost\r\n\r\n"))
+
+    head, _, body = response.partition(b"\r\n\r\n")
+    assert b"transfer-encoding" not in head.lower()
+    assert body == (b"0" if method == b"GET" else b"")
