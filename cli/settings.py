@@ -60,8 +60,9 @@ class CliSettings(SettingsBase):
     allowed_hosts: tuple[HostName, ...] = Field(default=(), examples=[["mill.lan"]])
     """Names under which Flower may be reached, beside loopback names; `*` allows all."""
     flower_password: Password | None = Field(default=None, examples=["a long random word"])
-    """Password of Flower's page, for the user `kinomill`. `kinomill flower` requires it with
-    `--control`, and with an address that other machines reach."""
+    """Password of Flower's page, for the user `kinomill`: 8 or more ASCII characters, no comma.
+    `kinomill flower` requires it with `--control`, and with an address that other machines reach.
+    """
     xdg_data_home: Folder | None = Field(
         default=None,
         validation_alias=AliasChoices("XDG_DATA_HOME", "xdg_data_home"),

@@ -224,9 +224,10 @@ def _ca_bundle(path: Path) -> Path:
 
 def _password(secret: SecretStr) -> SecretStr:
     text = secret.get_secret_value()
-    if len(text) < _PASSWORD_CHARACTERS or not text.isprintable() or "," in text:
+    plain = text.isascii() and text.isprintable() and "," not in text
+    if len(text) < _PASSWORD_CHARACTERS or not plain:
         raise ValueError(
-            f"should have at least {_PASSWORD_CHARACTERS} printable characters and no comma"
+            f"should have at least {_PASSWORD_CHARACTERS} characters, printable ASCII without comma"
         )
     return secret
 
@@ -266,6 +267,6 @@ ProxyUrl = Annotated[SecretStr, AfterValidator(_proxy_url)]
 CaBundle = Annotated[Path, AfterValidator(_ca_bundle)]
 SecretKey = Annotated[SecretStr, AfterValidator(_secret_key)]
 Password = Annotated[SecretStr, AfterValidator(_password)]
-"""A password for a web page."""
+"""A password for a web page. Flower refuses other characters with an internal error."""
 Token = Annotated[SecretStr, AfterValidator(_header_text)]
 """A secret that is sent in an HTTP header."""

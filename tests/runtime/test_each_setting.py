@@ -83,7 +83,7 @@ BY_NAME = {
     "hf_endpoint": [*URLS[1:], "huggingface.co", "https://h/#x"],
     "weights_mirror": ["s3://bucket", "gs://", "file://host/x", "/folder", "GS://b", "gs:// b"],
     "model_memory": ["much", "-1GB", "24 parsecs", "24", "0"],
-    "flower_password": ["short", "a,long,password", "a\tlong password"],
+    "flower_password": ["short", "a,long,password", "a\tlong password", "ein schöner Satz"],
     "allowed_hosts": ["http://h", "a b", '["a"', "h:80/x"],
     "cors_origins": ["localhost:3000", "http://h/path", "null", "ftp://h"],
     "fetch_ca_file": ["/nowhere.pem", "/etc/passwd", "/"],
