@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from models.faces.tracking.speaker_selection import FaceSelector
     from models.lipsync.input import Input
 
+_MIN_REGION = 4
+"""Pixels of a side of a rectangle in a frame, which may be smaller than the source."""
 _SMOOTHING = 0.5
 """Smoothing of the boxes (see `FaceTracker`) if the request asks for it."""
 
@@ -146,7 +148,15 @@ class FaceFrames:
                 field=field,
             )
         box = Box(region.left, region.top, region.right - region.left, region.bottom - region.top)
-        return box.scaled(source.scale)
+        scaled = box.scaled(source.scale)
+        if min(scaled.w, scaled.h) < _MIN_REGION:
+            raise InputRejected(
+                "invalid_input",
+                f"The rectangle has less than {_MIN_REGION} pixels in the result, whose longest "
+                f"side is {self._params.max_side}. Use a larger one, or a larger `max_side`.",
+                field=field,
+            )
+        return scaled
 
     def _clip(self) -> _Source:
         video = probe.probe(self._path).video

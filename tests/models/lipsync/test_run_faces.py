@@ -269,6 +269,18 @@ def test_a_rectangle_is_measured_in_the_upright_photo(tmp_path, audio, kind):
         run(tmp_path, audio, image=photo, region=wide)
 
 
+def test_a_rectangle_that_vanishes_in_the_result_is_refused(tmp_path, audio):
+    """16 pixels of 8192 are a quarter of one in a result of 128."""
+    photo = tmp_path / "face.png"
+    Image.new("RGB", (8192, 64), "teal").save(photo)
+    corner = {"top": 0, "bottom": 16, "left": 0, "right": 16}
+
+    with pytest.raises(InputRejected, match="less than 4 pixels") as refused:
+        run(tmp_path, audio, image=photo, max_side=128, region=corner)
+
+    assert (refused.value.code, refused.value.field) == ("invalid_input", "region")
+
+
 EDGES = {"bottom": 230, "right": 100}
 
 
