@@ -21,14 +21,13 @@ if TYPE_CHECKING:
 
     from storage.base import StoredObject
 
-PARTS: Final[dict[int | str, dict[str, Any]]] = {
-    206: {
-        "description": "The part of the file that `Range` asks for.",
-        "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
-    },
+_BYTES: Final = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
+DOWNLOAD: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "The file.", "content": _BYTES},
+    206: {"description": "The part of the file that `Range` asks for.", "content": _BYTES},
     304: {"description": "The caller has the file: its ETag is in If-None-Match."},
 }
-"""OpenAPI responses of a download, beside 200."""
+"""OpenAPI responses of a download."""
 
 _RANGE: Final = re.compile(r"\d{1,18}\s*-\s*(\d{1,18})?|-\s*\d{1,18}", re.ASCII)
 

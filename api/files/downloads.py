@@ -11,7 +11,7 @@ from fastapi.responses import FileResponse
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
-from api.conditional import PARTS, Validators, in_bytes, parse_ranges
+from api.conditional import DOWNLOAD, Validators, in_bytes, parse_ranges
 from api.context.deps import ContextDep
 from api.errors.problems import FROM_PAGES, problem_responses
 from api.routers import other_router
@@ -58,7 +58,7 @@ def _other_unit(name: bytes, value: bytes) -> bool:
 @router.get(
     "/{key:path}",
     response_class=FileResponse,
-    responses=PARTS
+    responses=DOWNLOAD
     | problem_responses(
         {
             400: [ErrorCode.INVALID_INPUT],

@@ -18,7 +18,15 @@ router = other_router(tags=["health"])
 @router.get(
     "/metrics",
     response_class=Response,
-    responses=problem_responses({404: [ErrorCode.NOT_FOUND]}, FROM_PAGES),
+    responses={
+        200: {
+            "content": {
+                kind: {"schema": {"type": "string"}}
+                for kind in ("text/plain", "application/openmetrics-text")
+            }
+        },
+        **problem_responses({404: [ErrorCode.NOT_FOUND]}, FROM_PAGES),
+    },
 )
 async def metrics(request: Request, context: ContextDep) -> Response:
     """Metrics for Prometheus, or as OpenMetrics. 404 unless KINOMILL_METRICS is true."""

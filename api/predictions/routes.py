@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
 from api.bodies.staging import Staging
-from api.conditional import PARTS
+from api.conditional import DOWNLOAD
 from api.context.app_context import AppContext
 from api.context.deps import ContextDep, ReaderDep, SubmitterDep, context_of
 from api.errors.problems import AUTHENTICATED, WITH_DATABASE, problem_responses
@@ -168,11 +168,7 @@ async def cancel_prediction(
     response_class=Response,
     response_model=None,
     responses={
-        200: {
-            "description": "The result.",
-            "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
-        },
-        **PARTS,
+        **DOWNLOAD,
         **problem_responses(
             AUTHENTICATED,
             {

@@ -112,6 +112,16 @@ def test_every_error_is_documented_as_a_problem(operations):
         assert answer["content"] == {MEDIA_TYPE: {"schema": schema}}, (path, status)
 
 
+def test_every_get_documents_what_it_sends(operations):
+    silent = [
+        path
+        for path, method, operation in operations
+        if method == "get" and not operation["responses"].get("200", {"content": 1}).get("content")
+    ]
+
+    assert not silent
+
+
 def test_a_redirect_documents_no_json(operations):
     redirects = [
         operation
