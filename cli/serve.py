@@ -135,7 +135,7 @@ def add_flower(parser: Parser) -> None:
 
 def run_flower(given: Namespace) -> int:
     """Run Flower in place of this process."""
-    from cli.settings import CliSettings, environment
+    from cli.settings import CliSettings, environment, variable
     from kinomill.settings import ClientSettings
 
     settings = CliSettings()
@@ -167,7 +167,7 @@ def run_flower(given: Namespace) -> int:
     allowed = (
         settings.allowed_hosts if given.host in WILDCARDS else (*settings.allowed_hosts, given.host)
     )
-    public_url = environment().get("KINOMILL_PUBLIC_URL") or ClientSettings.from_environment().url
+    public_url = variable("KINOMILL_PUBLIC_URL") or ClientSettings.from_environment().url
     exec_module("cli.flower", ",".join(allowed), public_url, *options, **variables)
 
 

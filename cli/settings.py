@@ -79,3 +79,8 @@ class CliSettings(SettingsBase):
 def environment(**changes: str) -> dict[str, str]:
     """The environment of this process with some variables changed, for starting a program."""
     return dict(os.environ) | changes
+
+
+def variable(name: str) -> str | None:
+    """A variable of this process without spaces and line ends around it. None: unset or empty."""
+    return os.environ.get(name, "").strip() or None

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from cli.embedded.postgres import Postgres
 from cli.embedded.valkey import Valkey
-from cli.settings import environment
+from cli.settings import variable
 from kinomill.settings import ClientSettings
 from runtime.postgres.pooler import Pooler
 
@@ -43,7 +43,7 @@ class Target:
     @classmethod
     def find(cls, settings: CliSettings, home: Path) -> Target:
         """Find the parts: those of the environment, and in place of unset ones those of `home`."""
-        storage, secret, variables = home / "objects", home / "secret", environment()
+        storage, secret = home / "objects", home / "secret"
         given = (settings.database_url, settings.redis_url, settings.storage)
         return cls(
             home=home,
@@ -51,12 +51,11 @@ class Target:
             pooler=settings.database_pooler if settings.database_url else Pooler.NONE,
             redis_url=_secret(settings.redis_url) or _running(Valkey(home)),
             storage=settings.storage or (str(storage) if storage.is_dir() else None),
-            s3_endpoint=variables.get("KINOMILL_S3_ENDPOINT") or None,
+            s3_endpoint=variable("KINOMILL_S3_ENDPOINT"),
             secret_key=_secret(settings.secret_key)
             or (secret.read_text() if secret.is_file() else None),
-            public_url=variables.get("KINOMILL_PUBLIC_URL")
-            or ClientSettings.from_environment().url,
-            scratch=Path(variables.get("KINOMILL_SCRATCH") or tempfile.gettempdir()).expanduser(),
+            public_url=variable("KINOMILL_PUBLIC_URL") or ClientSettings.from_environment().url,
+            scratch=Path(variable("KINOMILL_SCRATCH") or tempfile.gettempdir()).expanduser(),
             configured=any(given),
         )
 

@@ -101,6 +101,18 @@ def test_a_name_in_a_setting_that_nothing_has_is_named(variables, variable, valu
     assert detail in found["detail"]
 
 
+def test_line_ends_of_windows_around_values_change_nothing(variables, tmp_path):
+    url = {"KINOMILL_PUBLIC_URL": f"http://127.0.0.1:{closed_port()}"}
+    windows = variables | url | {"KINOMILL_SCRATCH": str(tmp_path)}
+
+    shown = kinomill("doctor", "--json", **{name: f"{text}\r" for name, text in windows.items()})
+
+    found = results(shown)
+    assert found["scratch disk"]["status"] == "ok"
+    assert found["storage link"]["status"] == "warn"  # no API runs there
+    assert found["storage delete"]["status"] == "ok"
+
+
 def test_a_check_that_hangs_or_raises_does_not_hide_the_others():
     never = threading.Event()
 
