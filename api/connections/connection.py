@@ -129,7 +129,8 @@ class Connection(HttpToolsProtocol):
         Raises `ValueError` if too many requests wait already: then the connection is closed.
         """
         super().on_headers_complete()
-        if self.scope["http_version"] == "1.0":
+        declined = self.parser.should_upgrade()  # then it has no cycle of its own
+        if not declined and self.scope["http_version"] == "1.0":
             _send_unframed(self.cycle)
         if len(self.pipeline) > MAX_PIPELINED:
             self._ended_at = self.loop.time()

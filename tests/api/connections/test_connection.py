@@ -145,3 +145,12 @@ def test_a_response_to_http_1_0_has_no_chunks(port, method):
     head, _, body = response.partition(b"\r\n\r\n")
     assert b"transfer-encoding" not in head.lower()
     assert body == (b"0" if method == b"GET" else b"")
+
+
+def test_a_request_of_http_1_0_that_offers_an_upgrade_is_answered(port):
+    sent = b"GET / HTTP/1.0\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+
+    head, _, body = rest(connect(port, sent)).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"transfer-encoding" not in head.lower()
+    assert body == b"0"
