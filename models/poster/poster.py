@@ -62,8 +62,8 @@ def make_poster(result: Path, file_type: FileType, out: Path) -> Poster | None:
 
 def _frame(result: Path, file_type: FileType) -> NDArray[np.uint8] | None:
     if file_type in {MP4, MOV, WEBM}:
-        frames = (timed.image for timed in timed_frames(result, max_side=MAX_SIDE))
-        return _meaningful(islice(frames, MAX_FRAMES))
+        timed = timed_frames(result, max_side=MAX_SIDE, ours=True)
+        return _meaningful(islice((each.image for each in timed), MAX_FRAMES))
     if file_type in {PNG, JPEG, WEBP}:
         return _decoded(result.read_bytes())
     if file_type == ZIP:

@@ -45,14 +45,17 @@ MAX_GAP: Final = Fraction(3600)
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[InputContainer]:
-    """Open a container for reading; every error of FFmpeg becomes `media_unreadable`."""
+def opened(path: Path, *, ours: bool = False) -> Iterator[InputContainer]:
+    """Open a container for reading; every error of FFmpeg becomes `media_unreadable`.
+
+    A process with limits reads it first, unless a runner made it: then it is `ours`.
+    """
     found = signature.of_file(path)
     if found is None or found.demuxer is None:
         raise unreadable_error()
     if found in CONVERTED:
         path = as_clip(path)
-    else:
+    elif not ours:
         require_small_index(path, found)
     try:
         with open_container(str(path), found.demuxer) as container:

@@ -38,14 +38,17 @@ class TimedFrame:
     """Seconds up to the next frame; for the last one, as the file says."""
 
 
-def timed_frames(path: Path, *, max_side: int | None = None) -> Iterator[TimedFrame]:
+def timed_frames(
+    path: Path, *, max_side: int | None = None, ours: bool = False
+) -> Iterator[TimedFrame]:
     """The frames of a video with its own, possibly variable, rate; no side above `max_side`.
 
     Times rise strictly: of frames at the same time, and of those before 0, the last is returned.
-    Raises `InputRejected` for a file without a frame, or one that is cut off.
+    `ours` as of `source.opened`. Raises `InputRejected` for a file without a frame, or one that is
+    cut off.
     """
     completeness.require_end(path)
-    with source.opened(path) as container:
+    with source.opened(path, ours=ours) as container:
         stream = required_video(container)
         converter = FrameConverter(stream, max_side=max_side)
         count = 0

@@ -44,6 +44,12 @@ def test_the_first_frame_that_shows_something_is_taken(tmp_path):
     assert is_like(read(poster.path), BARS)
 
 
+def test_no_process_reads_a_result_first(tmp_path, monkeypatch):
+    monkeypatch.setattr("models.video.guarded.demuxing.PROGRAM", "there_is_no_such_program")
+
+    assert make_poster(clip(tmp_path / "a.mp4", [BARS]), MP4, tmp_path / "p.jpg") is not None
+
+
 def test_of_a_clip_that_shows_nothing_the_best_frame_is_taken(tmp_path):
     dim = (BARS // 16).astype(np.uint8)
     path = clip(tmp_path / "a.mp4", [np.zeros_like(BARS)] * 3 + [dim] * 3)
