@@ -28,6 +28,8 @@ def test_a_download_that_is_ended_leaves_no_partial_file(server, finished, tmp_p
         process = subprocess.Popen(
             command_line("download", finished, "--out", tmp_path / "out" / "video.mp4"),
             env=environment(KINOMILL_URL=url),
+            # as of a terminal, also where this test runs with `nohup` or in the background
+            preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
         )
         until(lambda: list(tmp_path.glob("out/.*.part")), what="the partial file")
         process.send_signal(number)
