@@ -96,11 +96,12 @@ class AsyncTransport:
         return response
 
     async def _save(self, options: dict[str, Any], file: PartialFile) -> httpx.Response:
+        options["headers"] |= file.headers
         async with self._http.stream(**options, follow_redirects=True) as response:
             if response.is_error:
                 await response.aread()
                 return response
-            file.restart(response.headers.get("content-length"))
+            file.begin(response)
             async for chunk in response.aiter_bytes():
                 file.write(chunk)
         return response

@@ -8,6 +8,8 @@ from pathlib import Path, PurePath
 from secrets import token_hex
 from typing import IO, TYPE_CHECKING, Self
 
+import httpx
+
 from kinomill.job_parts import suffix_of
 
 if TYPE_CHECKING:
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
 class PartialFile:
     """A hidden file beside its target, which replaces the target once it is complete.
 
-    The name is random, so that two processes may save the same file at once.
+    The name is random, so that two processes may save the same file at once. After a break the
+    next attempt asks for the rest only, if the server has named the version of the file.
     """
 
     def __init__(self, target: Path, on_progress: OnDownload | None = None) -> None:
@@ -28,8 +31,9 @@ class PartialFile:
         self._path = target.with_name(f".{target.name}.{token_hex(4)}.part")
         self._on_progress = on_progress
         self._file: IO[bytes] | None = None
-        self._done = 0
+        self._done = self._most = 0
         self._total: int | None = None
+        self._etag = ""
 
     def __enter__(self) -> Self:
         self._target.parent.mkdir(parents=True, exist_ok=True)
@@ -39,12 +43,41 @@ class PartialFile:
         self._close()
         self._path.unlink(missing_ok=True)
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers of a request for what is missing; none for the whole file."""
+        if not (self._done and self._etag):
+            return {}
+        rest = {"Range": f"bytes={self._done}-", "If-Range": self._etag}
+        return rest | {"Accept-Encoding": "identity"}
+
+    def begin(self, response: httpx.Response) -> None:
+        """Go on with the rest that was asked for, or begin again with the whole file.
+
+        Raises `httpx.RemoteProtocolError` for a part that does not follow.
+        """
+        headers = response.headers
+        if response.status_code == httpx.codes.PARTIAL_CONTENT:
+            follows = headers.get("content-range", "").startswith(f"bytes {self._done}-")
+            if not follows or headers.get("etag") != self._etag:
+                self._etag = ""
+                raise httpx.RemoteProtocolError("the server sent another part of the file")
+            return
+        self.restart(headers.get("content-length"))
+        etag = headers.get("etag", "")
+        self._etag = etag if etag.startswith('"') and "content-encoding" not in headers else ""
+
     def restart(self, content_length: str | None) -> None:
         """Begin again with an empty file: another attempt follows."""
         self._close()
         self._file = self._path.open("wb")
         self._done = 0
         self._total = int(content_length) if content_length else None
+
+    def has_grown(self) -> bool:
+        """Whether there is more of the file than when this was last asked."""
+        before, self._most = self._most, max(self._most, self._done)
+        return self._most > before
 
     def write(self, chunk: bytes) -> None:
         """Append to the file."""

@@ -68,6 +68,8 @@ def exchange(request: Request, policy: RetryPolicy) -> Operation[httpx.Response]
         try:
             return _checked((yield request))
         except (ApiError, Unreachable) as error:
+            if request.save_to is not None and request.save_to.has_grown():
+                attempts = policy.start()
             pause = attempts.pause_after(error)
             if pause is None:
                 raise

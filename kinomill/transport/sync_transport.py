@@ -96,11 +96,12 @@ class Transport:
         return response
 
     def _save(self, options: dict[str, Any], file: PartialFile) -> httpx.Response:
+        options["headers"] |= file.headers
         with self._http.stream(**options, follow_redirects=True) as response:
             if response.is_error:
                 response.read()
                 return response
-            file.restart(response.headers.get("content-length"))
+            file.begin(response)
             for chunk in response.iter_bytes():
                 file.write(chunk)
         return response

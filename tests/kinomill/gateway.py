@@ -73,7 +73,7 @@ def bad_gateway(handler, _):
 
 def _head(handler, response):
     handler.send_response(response.status_code)
-    for name in ("Content-Type", "Location", "Retry-After"):
+    for name in ("Content-Type", "Location", "Retry-After", "ETag", "Content-Range"):
         if name in response.headers:
             handler.send_header(name, response.headers[name])
     handler.send_header("Content-Length", str(len(response.content)))

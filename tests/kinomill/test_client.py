@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import contextmanager
 
 import httpx
 import pytest
@@ -13,7 +12,6 @@ from sqlalchemy import func, select
 from accounts import api_keys
 from jobs import lease as leases
 from jobs import service
-from jobs.errors import AttemptFailed
 from jobs.ids import new_job_id
 from jobs.tables import Job
 from kinomill import (
@@ -28,10 +26,11 @@ from kinomill import (
     Unreachable,
 )
 from tests.api.build import MODEL, URLS
+from tests.api.ending import fail
 from tests.api.serving import closed_port, serving
 from tests.jobs.build import claimed, submitted
 from tests.kinomill.conftest import VIDEO
-from tests.kinomill.gateway import bad_gateway, drop_response, forward, gateway, truncate
+from tests.kinomill.gateway import bad_gateway, drop_response, forward, gateway
 from tests.waiting import until
 
 
@@ -46,13 +45,6 @@ def broken(make_settings):
 def count(sessions):
     with sessions() as session:
         return session.scalar(select(func.count()).select_from(Job))
-
-
-def fail(sessions, job_id):
-    lease = claimed(sessions, job_id)
-    with sessions.begin() as session:
-        error = AttemptFailed("no_face", "No face was found.")
-        leases.fail(session, lease, error, max_retries=0)
 
 
 def cancel(sessions, job_id):
@@ -299,78 +291,6 @@ def cancel_running(sessions, job_id):
         job = session.get(Job, job_id)
         lease = leases.Lease(job.id, job.lease_token, job.attempt, job.model, job.input)
         leases.cancel(session, lease)
-
-
-def test_a_video_is_saved(client, finished, tmp_path):
-    path = client.download(finished, tmp_path / "new" / "video.mp4")
-
-    assert path.read_bytes() == VIDEO
-    assert [file.name for file in path.parent.iterdir()] == ["video.mp4"]
-
-
-def test_another_file_of_a_result_is_saved_by_name(client, finished, tmp_path):
-    path = client.download(finished, tmp_path / "new" / "voice.wav", name="voice.wav")
-
-    assert path.read_bytes() == VIDEO
-    with pytest.raises(NotFound):
-        client.download(finished, path, name="../result?x=1")
-
-
-@pytest.fixture
-def relayed(make_settings):
-    """A client of an API whose downloads go through a gateway: `public_url` is the gateway's."""
-
-    @contextmanager
-    def through(faults):
-        port = closed_port()
-        with (
-            serving(make_settings, public=f"http://127.0.0.1:{port}") as url,
-            gateway(url, faults=faults, port=port),
-            Client(url) as client,
-        ):
-            yield client
-
-    return through
-
-
-def test_an_interrupted_download_is_repeated(finished, tmp_path, relayed):
-    with relayed([truncate]) as client:
-        path = client.download(finished, tmp_path / "new" / "video.mp4")
-
-    assert path.read_bytes() == VIDEO
-
-
-def test_a_download_that_keeps_failing_leaves_no_file(finished, tmp_path, relayed):
-    (tmp_path / "new").mkdir()
-    (tmp_path / "new" / "video.mp4").write_bytes(b"the one before")
-
-    with relayed([truncate] * 4) as client, pytest.raises(Unreachable):
-        client.download(finished, tmp_path / "new" / "video.mp4")
-
-    assert [file.name for file in (tmp_path / "new").iterdir()] == ["video.mp4"]
-    assert (tmp_path / "new" / "video.mp4").read_bytes() == b"the one before"
-
-
-def test_a_job_without_a_video_leaves_no_file(client, sessions, tmp_path):
-    job_id = submitted(sessions)
-    fail(sessions, job_id)
-
-    with pytest.raises(ApiError) as error:
-        client.download(job_id, tmp_path / "new" / "video.mp4")
-
-    assert error.value.code == "job_without_result"
-    assert list((tmp_path / "new").iterdir()) == []
-
-
-def test_a_folder_gets_a_file_named_after_the_job(client, finished, tmp_path):
-    reports = []
-
-    path = client.download(finished, tmp_path, on_progress=lambda *report: reports.append(report))
-    voice = client.download(client.get(finished), f"{tmp_path}/new/", name="voice.wav")
-
-    assert path == tmp_path / f"{finished}.mp4"
-    assert voice == tmp_path / "new" / f"{finished}-voice.wav"
-    assert reports[-1] == (len(VIDEO), len(VIDEO))
 
 
 def test_run_returns_the_finished_job(server, sessions, finished):

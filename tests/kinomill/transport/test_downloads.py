@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 
 from kinomill.transport.downloads import PartialFile, sent_suffix, target_path
@@ -52,6 +53,45 @@ def test_another_attempt_starts_with_an_empty_file(tmp_path):
     assert path.read_bytes() == b"abcd"
     assert reports == [(2, 4), (4, None)]
     assert list(tmp_path.iterdir()) == [path]
+
+
+def answer(status, content, **headers):
+    return httpx.Response(
+        status,
+        content=content,
+        headers={name.replace("_", "-"): value for name, value in headers.items()},
+    )
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        answer(206, b"cd", etag='"other"', content_range="bytes 2-3/4"),
+        answer(206, b"bcd", etag='"one"', content_range="bytes 1-3/4"),
+        answer(206, b"cd", etag='"one"'),
+    ],
+)
+def test_a_part_that_does_not_follow_is_not_appended(tmp_path, rest):
+    with PartialFile(tmp_path / "a.mp4") as file:
+        file.begin(answer(200, b"abcd", etag='"one"'))
+        file.write(b"ab")
+        assert file.headers["Range"] == "bytes=2-"
+
+        with pytest.raises(httpx.RemoteProtocolError):
+            file.begin(rest)
+
+        assert file.headers == {}
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"etag": 'W/"one"'}, {"etag": '"one"', "content-encoding": "identity"}]
+)
+def test_a_file_of_an_unnamed_version_is_asked_for_as_a_whole(tmp_path, headers):
+    with PartialFile(tmp_path / "a.mp4") as file:
+        file.begin(httpx.Response(200, content=b"abcd", headers=headers))
+        file.write(b"ab")
+
+        assert file.headers == {}
 
 
 def test_two_downloads_to_one_path_do_not_mix(tmp_path):
