@@ -23,6 +23,7 @@ def variables(database_url, broker_url, tmp_path):
         "KINOMILL_STORAGE": str(tmp_path / "store"),
         "KINOMILL_SECRET_KEY": SECRET,
         "KINOMILL_HOME": str(tmp_path / "home"),
+        "KINOMILL_PUBLIC_URL": f"http://127.0.0.1:{closed_port()}",  # no API runs there
     }
 
 
@@ -102,14 +103,13 @@ def test_a_name_in_a_setting_that_nothing_has_is_named(variables, variable, valu
 
 
 def test_line_ends_of_windows_around_values_change_nothing(variables, tmp_path):
-    url = {"KINOMILL_PUBLIC_URL": f"http://127.0.0.1:{closed_port()}"}
-    windows = variables | url | {"KINOMILL_SCRATCH": str(tmp_path)}
+    windows = variables | {"KINOMILL_SCRATCH": str(tmp_path)}
 
     shown = kinomill("doctor", "--json", **{name: f"{text}\r" for name, text in windows.items()})
 
     found = results(shown)
     assert found["scratch disk"]["status"] == "ok"
-    assert found["storage link"]["status"] == "warn"  # no API runs there
+    assert found["storage link"]["status"] == "warn"
     assert found["storage delete"]["status"] == "ok"
 
 
