@@ -240,5 +240,9 @@ def test_a_body_that_is_no_json_is_a_400(send, body):
     problem(send(body, JSON), 400, "invalid_json")
 
 
+def test_more_than_2_mb_of_json_are_a_413(send):
+    problem(send(b"[" + b" " * 2_000_000 + b"]", JSON), 413, "body_too_large")
+
+
 def test_a_body_that_is_no_object_says_so(send):
     assert "must be a JSON object" in problem(send(b"[]", JSON), 422, "invalid_input")["detail"]
