@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from api.bodies.json_body import too_large
+from api.context.sharing.fair_slots import CALLER
 from api.jobs.request_body import content_type, unsupported
 from api.middleware.body_limit import content_length
 
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def receiving(context: AppContext, account: str) -> AsyncIterator[None]:
-    """A slot for the body of a batch of the account. Raises as `UploadSlots.take` says."""
+async def receiving(context: AppContext) -> AsyncIterator[None]:
+    """A slot for the body of a batch of the caller. Raises as `UploadSlots.take` says."""
+    account = CALLER.get()
     await context.batch_slots.take(account)
     try:
         yield

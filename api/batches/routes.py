@@ -129,7 +129,7 @@ async def create_batch(
     key = request.headers.get("idempotency-key")
     check_idempotency_key(key)
     media_type = media_type_of(request)
-    async with receiving(context, account):
+    async with receiving(context):
         body = await read_body(request, context.settings.max_json_bytes)
         body_hash = await context.checking_rows.run(_hash, media_type, query, body)
         found = await _replayed(context, account, key, body_hash)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from api.bodies.incoming_file import IncomingFile
+from api.context.sharing.fair_slots import CALLER
 from api.errors.validation import rejected_media
 from jobs.errors import ErrorCode, FieldError, RequestError, file_not_found
 from jobs.ids import input_key
@@ -51,7 +52,7 @@ class Staging:
                     await self.context.closing.run(self._close)
         finally:
             if self._has_slot:
-                self.context.upload_slots.release(self.account, error)
+                self.context.upload_slots.release(CALLER.get(), error)
 
     @property
     def turns(self) -> Turns:
@@ -170,7 +171,7 @@ class Staging:
     async def _take_slot(self) -> None:
         if self._has_slot:
             return
-        await self.context.upload_slots.take(self.account)
+        await self.context.upload_slots.take(CALLER.get())
         self._has_slot = True
 
     def _close(self) -> None:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 from api.context.app_context import AppContext
 from api.context.calls import entered
 from api.context.deps import ContextDep
+from api.context.sharing.fair_slots import ALL_CALLERS, CALLER
 from api.errors.problems import FROM_PAGES, STORAGE, WITH_DATABASE, Problem, problem_responses
 from api.routers import other_router
 from jobs.errors import ErrorCode, RequestError
@@ -81,8 +82,10 @@ async def put_piece(
     except (LinkInvalid, LinkExpired, KeyInvalid) as error:
         detail = "This URL has expired or was altered. GET /v1/files/{id}/upload has a new one."
         raise RequestError(ErrorCode.LINK_INVALID, detail) from error
-    if not await context.database_calls.run(files.awaits_bytes, file_id):
+    owner = await context.database_calls.run(files.owner_while_unfinished, file_id)
+    if owner is None:
         return _answer(size, size)
+    CALLER.set(ALL_CALLERS if context.settings.auth == "off" else owner)
     received = await context.storage_calls.run(uploads.received_bytes, file_id)
     start, end = _span(content_range, size)
     if start == received < end:

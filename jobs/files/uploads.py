@@ -144,12 +144,13 @@ def find(session: Session, account: str, file_id: str) -> UploadedFile:
     return row
 
 
-def awaits_bytes(session: Session, file_id: str) -> bool:
-    """Whether the file is not complete yet. Raises `RequestError` (not_found) if it is deleted."""
+def owner_while_unfinished(session: Session, file_id: str) -> str | None:
+    """The account of a file, None if that is complete. Raises `RequestError` (not_found) if it is
+    deleted."""
     row = session.get(UploadedFile, file_id)
     if row is None:
         raise RequestError(ErrorCode.NOT_FOUND, "The file was deleted, or has expired.")
-    return row.ready_at is None
+    return row.account if row.ready_at is None else None
 
 
 def page(session: Session, account: str, listing: Listing) -> list[UploadedFile]:

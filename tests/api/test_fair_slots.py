@@ -14,7 +14,7 @@ from sqlalchemy import text
 from accounts import api_keys
 from accounts.api_keys import Scope
 from api.context.calls import DATABASE_THREADS, Threads
-from api.context.sharing.fair_slots import CALLER, FairSlots
+from api.context.sharing.fair_slots import ALL_CALLERS, CALLER, FairSlots
 from api.context.sharing.turns import SLICE_BYTES, Turns
 from tests.api.serving import restored_logging, serving
 from tests.jobs.build import submitted
@@ -46,6 +46,16 @@ def test_an_account_holds_its_share_at_most_and_others_have_the_rest():
         return before, order
 
     assert asyncio.run(main()) == (["a1", "a2", "b1", "b2"], ["a1", "a2", "b1", "b2", "a3"])
+
+
+def test_where_no_keys_are_required_the_callers_may_hold_all_slots():
+    async def main():
+        slots, order = FairSlots(4, share=2), []
+        for task in await line_up(slots, ALL_CALLERS, "12345", order):
+            task.cancel()
+        return order
+
+    assert asyncio.run(main()) == ["1", "2", "3", "4"]
 
 
 def test_accounts_that_wait_take_turns():

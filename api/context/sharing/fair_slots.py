@@ -9,6 +9,8 @@ from typing import Final
 
 CALLER: Final[ContextVar[str | None]] = ContextVar("caller", default=None)
 """The account whose request is served; None before its key is known, and where none is needed."""
+ALL_CALLERS: Final = "*"
+"""The caller where no keys are required: nobody else waits, so it may hold all slots."""
 
 
 class FairSlots:
@@ -19,7 +21,7 @@ class FairSlots:
     """
 
     def __init__(self, number: int, *, share: int) -> None:
-        self._free = number
+        self._number = self._free = number
         self._share = share
         self._held: Counter[str | None] = Counter()
         self._waiting: dict[str | None, deque[asyncio.Future[None]]] = {}
@@ -27,7 +29,7 @@ class FairSlots:
 
     async def take(self, account: str | None) -> None:
         """Wait for a slot, and hold it until `release`."""
-        if self._free and self._held[account] < self._share:
+        if self._free and self._may_take(account):
             self._give(account)
             return
         turn = asyncio.get_running_loop().create_future()
@@ -46,8 +48,11 @@ class FairSlots:
         if not self._held[account]:
             del self._held[account]
         for following in list(self._waiting):
-            if self._free and self._held[following] < self._share:
+            if self._free and self._may_take(following):
                 self._give_next(following)
+
+    def _may_take(self, account: str | None) -> bool:
+        return self._held[account] < (self._number if account == ALL_CALLERS else self._share)
 
     def _give(self, account: str | None) -> None:
         self._free -= 1

@@ -28,7 +28,7 @@ class UploadSlots:
         self._what = what
         self._waiting: dict[asyncio.Timeout, Exception] = {}
 
-    async def take(self, account: str) -> None:
+    async def take(self, account: str | None) -> None:
         """Take a slot for a request of the account, until `release`.
 
         Raises `RequestError` (too_many_uploads), and `psycopg.OperationalError` during an outage.
@@ -43,7 +43,7 @@ class UploadSlots:
         finally:
             del self._waiting[limit]
 
-    def release(self, account: str, error: BaseException | None = None) -> None:
+    def release(self, account: str | None, error: BaseException | None = None) -> None:
         """Give a slot of the account back. `error` is that of the request which had it."""
         if _is_outage(error):
             for limit in [one for one in self._waiting if not one.expired()]:
