@@ -88,6 +88,18 @@ def test_nothing_is_wider_than_360_pixels(open_page, places, path):
     assert page.evaluate("document.documentElement.scrollWidth") == 360
 
 
+@pytest.mark.parametrize(
+    ("path", "row"), [("/usage", ".bar"), ("/?model=preview-talking", ".picker")]
+)
+def test_the_link_of_the_shown_page_is_in_view_on_a_phone(open_page, path, row):
+    page = open_page("/")
+    page.set_viewport_size({"width": 360, "height": 780})
+
+    page.goto(path)
+
+    expect(page.locator(f"{row} [aria-current]")).to_be_in_viewport(ratio=1)
+
+
 @pytest.mark.parametrize("path", [path for path in PATHS if path != "/docs"])
 def test_no_line_of_text_is_overlong_at_4k(open_page, places, path):
     page = open_page(path.format(**places))

@@ -28,6 +28,17 @@ export function findAll(selector, within = document) {
   return [...within.querySelectorAll(selector)];
 }
 
+/** Scroll the row of links that has this one, until it is in the middle. `scrollIntoView` would also let Tab begin there. */
+export function center(link) {
+  const row = link?.closest("nav");
+  if (row) row.scrollLeft += middle(link) - middle(row);
+}
+
+function middle(element) {
+  const { left, width } = element.getBoundingClientRect();
+  return left + width / 2;
+}
+
 export function seconds(value) {
   if (value == null) return "–";
   if (value < 10) return `${value.toFixed(1)} s`;

@@ -1,6 +1,6 @@
 // The form of a new job: files with previews, sliders, rows, boxes, errors at their fields.
 
-import { base, find, findAll, json, make, seconds, text } from "./common.js";
+import { base, center, find, findAll, json, make, seconds, text } from "./common.js";
 import { enrichMedia } from "./media.js";
 import { enrichBox } from "./box.js";
 import { enrichRows } from "./rows.js";
@@ -11,7 +11,7 @@ let form, busy = false;
 export function start() {
   form = find(".job-form");
   if (!form) return;
-  find(".picker [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+  center(find(".picker [aria-current]"));
   findAll(".field.media", form).forEach(enrichMedia);
   findAll("[data-slider]", form).forEach(addSlider);
   findAll(".field.seed", form).forEach(addDice);
