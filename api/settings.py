@@ -24,9 +24,9 @@ class ApiSettings(Settings):
     """Largest multipart body. Unset: two images, a sound and a video of the largest sizes that are
     allowed, and 2 MB."""
     max_uploads: int = Field(default=8, ge=1)
-    """Requests with files that one process receives at the same time; further ones wait up to 10
-    seconds and are then rejected (503). Each takes about 1 MB of memory; for a bucket also its
-    files in `KINOMILL_SCRATCH`, until they are uploaded."""
+    """Requests with files that one process receives at the same time, three quarters of them of one
+    account; further ones wait up to 10 seconds and are then rejected (503). Each takes about 1 MB
+    of memory; for a bucket also its files in `KINOMILL_SCRATCH`, until they are uploaded."""
     file_ttl: Duration = timedelta(days=7)
     """How long a file of `POST /v1/files` is kept. An upload may ask for less. A file that a queued
     or running job names is kept as long as that job."""
